@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -11,8 +12,8 @@ import (
 // when that comes (Condition.Moves), a few objects of the cluster in question. A glance decides nothing: a step ends by
 // a look at all of it.
 
-// glancesInARow is after how many glances at a step a run looks at all that it lacks.
-const glancesInARow = 9
+// wholeEvery is for how long a run only glances at a step before it looks at all that it lacks.
+const wholeEvery = time.Minute
 
 // lookAgain looks at what the steps lack, and says of which contexts it has looked at everything.
 func (e *Executor) lookAgain(ctx context.Context, steps []*running, before plan.State) (now plan.State,
@@ -33,19 +34,20 @@ func (e *Executor) lookedAt(steps []*running, f plan.State) (glances map[string]
 	moves := map[string][]func(plan.Read) bool{}
 	var looked []plan.Step
 	for _, s := range steps {
-		if !s.ends && s.glances < glancesInARow && !e.Now().After(s.deadline) && glanceable(s.unmet, f) {
-			s.glances++
-			for _, c := range s.unmet {
+		lacking := s.unmet
+		if s.ends || lacking == nil {
+			lacking = s.Conditions
+		}
+		if !s.ends && e.Now().Sub(s.wholeAt) < wholeEvery && !e.Now().After(s.deadline) && glanceable(lacking, f) {
+			for _, c := range lacking {
 				at := glancedAt(c, f)
 				moves[at] = append(moves[at], c.Moves)
 			}
 			continue
 		}
-		s.glances = 0
+		s.wholeAt = e.Now()
 		step := s.Step
-		if s.unmet != nil && !s.ends {
-			step.Conditions = s.unmet
-		}
+		step.Conditions = lacking
 		looked = append(looked, step)
 	}
 	if len(looked) > 0 {

@@ -29,24 +29,25 @@ func (g *glancing) Glance(ctx context.Context, moves map[string]func(plan.Read) 
 
 // What a glance shows verifies nothing and gives nothing up: a look at all of the step does.
 func TestAGlanceDecidesNothing(t *testing.T) {
-	const no, yes, never = "no", "yes", "never"
-	many := slices.Repeat([]string{no}, 10)
-	glances := slices.Repeat([]string{"glance"}, glancesInARow)
-	confirmed := []string{"look", "glance", "look"}
+	const no, yes, never, wrote = "no", "yes", "never", "wrote"
+	const glance, look = "glance", "look"
 	for name, tc := range map[string]struct {
 		says   []string // what is seen, time after time
 		late   int      // after how many of these the step's time is over; 0 is never
+		minute int      // after how many of these a minute has passed; 0 is never
 		how    []string
 		failed string
 	}{
-		"met at once":               {[]string{yes}, 0, confirmed[:1], ""},
-		"met, and at a look":        {[]string{no, yes, yes}, 0, confirmed, ""},
-		"met at a glance alone":     {[]string{no, yes, no, yes, yes}, 0, append(confirmed, confirmed[1:]...), ""},
-		"hopeless, and at a look":   {[]string{no, never, never}, 0, confirmed, "not verified: never"},
-		"hopeless at a glance":      {[]string{no, never, yes}, 0, confirmed, ""},
-		"too late by a look":        {[]string{no, no, no}, 2, confirmed, "not verified within"},
-		"met by the look that ends": {[]string{no, no, yes}, 2, confirmed, ""},
-		"told where nobody glances": {append(many, yes), 0, slices.Concat(confirmed[:1], glances, confirmed[:1]), ""},
+		"met at once":                {[]string{yes, yes}, 0, 0, []string{glance, look}, ""},
+		"met, and at a look":         {[]string{no, yes, yes}, 0, 0, []string{glance, glance, look}, ""},
+		"met at a glance alone":      {[]string{yes, no, yes, yes}, 0, 0, []string{glance, look, glance, look}, ""},
+		"hopeless, and at a look":    {[]string{never, never}, 0, 0, []string{glance, look}, "not verified: never"},
+		"hopeless at a glance":       {[]string{no, never, yes}, 0, 0, []string{glance, glance, look}, ""},
+		"too late by a look":         {[]string{no, no}, 1, 0, []string{glance, look}, "not verified within"},
+		"met by the look that ends":  {[]string{no, yes}, 1, 0, []string{glance, look}, ""},
+		"told where nobody glances":  {[]string{no, no, yes}, 0, 2, []string{glance, glance, look}, ""},
+		"not told there for a while": {[]string{no, no, no, yes, yes}, 0, 1, []string{glance, look, glance, glance, look}, ""},
+		"after a write":              {[]string{wrote, no, yes, yes}, 0, 0, []string{look, glance, glance, look}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, s := tsbFleet("paris", "tokyo")
@@ -56,10 +57,16 @@ func TestAGlanceDecidesNothing(t *testing.T) {
 			before := s.Observe(t.Context())
 			r := &running{deadline: s.now.Add(time.Hour), Step: plan.Step{ID: "test", Member: "tokyo", RecordOnly: true,
 				Timeout: time.Hour}}
+			if tc.says[0] == wrote {
+				r.Writes = []plan.Write{{Context: "tokyo"}}
+			}
 			r.Conditions = []plan.Condition{{Kind: "test", Member: "tokyo", Moves: func(plan.Read) bool { return true },
 				Met: func(_, _ plan.State) plan.Evaluation {
 					if len(g.how) == tc.late {
 						r.deadline = s.now.Add(-time.Second)
+					}
+					if len(g.how) == tc.minute {
+						r.wholeAt = s.now.Add(-wholeEvery)
 					}
 					says := tc.says[len(g.how)-1]
 					return plan.Evaluation{Met: says == yes, Hopeless: says == never, Evidence: says}
@@ -82,8 +89,8 @@ func TestAGlanceIsAtTheClusterThatMoves(t *testing.T) {
 	f := s.Observe(t.Context())
 	rollouts := func(r plan.Read) bool { return r.Resource == "pods" }
 	glance := func(member string, atHub bool) *running {
-		return &running{deadline: s.now.Add(time.Hour), Step: plan.Step{Member: member}, unmet: []plan.Condition{
-			{Member: member, Moves: rollouts, AtHub: atHub}}}
+		return &running{deadline: s.now.Add(time.Hour), wholeAt: s.now, Step: plan.Step{Member: member},
+			unmet: []plan.Condition{{Member: member, Moves: rollouts, AtHub: atHub}}}
 	}
 	look := &running{deadline: s.now.Add(time.Hour), Step: plan.Step{Member: "tokyo"},
 		unmet: []plan.Condition{{Member: "tokyo"}}}

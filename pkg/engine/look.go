@@ -55,9 +55,14 @@ func concernsAll(wave plan.Wave, f plan.State) bool {
 	})
 }
 
-// lookAfter looks at the clusters of a wave that has ended. An interrupted look says less than the one before.
+// lookAfter looks at the hub after a wave has ended: its roster says what was verified. The members of the wave are as
+// they were seen when their steps ended, and are looked at again when another wave is about them. Without a hub, they
+// are looked at. An interrupted look says less than the one before.
 func (e *Executor) lookAfter(ctx context.Context, l *look, wave plan.Wave) {
-	at := e.contextsOf(wave.Steps, l.State)
+	at := e.contextsOf(nil, l.State)
+	if len(at) == 0 {
+		at = e.contextsOf(wave.Steps, l.State)
+	}
 	if l.whole, l.at = false, at; ctx.Err() == nil {
 		l.State = e.observe(ctx, at...)
 	}

@@ -169,7 +169,8 @@ type running struct {
 	missing  string           // what the last observation still lacked
 	unmet    []plan.Condition // the conditions that it did not meet; nil when all are to be looked at
 	ends     bool             // it is over if one look at all of it says the same
-	glances  int              // how many followed the last look at all that it lacked
+	over     bool             // it is verified or has failed
+	wholeAt  time.Time        // when all that it lacked was looked at last
 }
 
 // run carries out one wave and returns the members whose step is not verified.

@@ -15,27 +15,34 @@ import (
 // verify observes the members of the steps, and the hub, again and again until every step is verified, has run out of
 // its time, or the run is interrupted; what is not verified is added to failed. A verified member is published.
 // While something is lacking of a step, that alone is looked at. What ends a step is one look at all that its
-// conditions name: a step is verified by it, and is given up by it.
+// conditions name: a step is verified by it, and is given up by it. It comes at once where nothing is lacking any more.
 func (e *Executor) verify(ctx context.Context, steps []*running, before plan.State, failed map[string]string,
 	recorded map[string]Outcome) {
 	for _, s := range steps {
-		s.begin()
+		s.begin(e.Now())
 	}
-	for {
+	for len(steps) > 0 {
 		began := e.Now()
-		now, whole := e.lookAgain(ctx, steps, before)
-		e.probe(ctx, steps, &now)
+		e.judgeAll(ctx, steps, before, failed, recorded)
+		ending := slices.DeleteFunc(slices.Clone(steps), func(s *running) bool { return s.over || !s.ends })
+		e.judgeAll(ctx, ending, before, failed, recorded)
 		took := e.Now().Sub(began)
-		steps = slices.DeleteFunc(steps, func(s *running) bool {
-			return e.judge(ctx, s, before, now, e.sees(whole, s.Step, before), failed, recorded)
-		})
-		if len(steps) == 0 {
-			return
+		if steps = slices.DeleteFunc(steps, func(s *running) bool { return s.over }); len(steps) > 0 {
+			e.Pause(ctx, rest(e.Poll, took))
 		}
-		if slices.ContainsFunc(steps, func(s *running) bool { return s.ends && e.Now().After(s.deadline) }) {
-			continue // it is not left as it is for longer than it may be
-		}
-		e.Pause(ctx, rest(e.Poll, took))
+	}
+}
+
+// judgeAll looks at what the steps lack, and judges which of them are over.
+func (e *Executor) judgeAll(ctx context.Context, steps []*running, before plan.State, failed map[string]string,
+	recorded map[string]Outcome) {
+	if len(steps) == 0 {
+		return
+	}
+	now, whole := e.lookAgain(ctx, steps, before)
+	e.probe(ctx, steps, &now)
+	for _, s := range steps {
+		s.over = e.judge(ctx, s, before, now, e.sees(whole, s.Step, before), failed, recorded)
 	}
 }
 
@@ -145,8 +152,11 @@ func (e *Executor) markVerified(s plan.Step, now plan.State) {
 	}
 }
 
-// begin begins to verify the step.
-func (s *running) begin() {
+// begin begins to verify the step. What it wrote is looked at first; what nothing was written of was just looked at.
+func (s *running) begin(now time.Time) {
+	if len(s.Writes) == 0 && s.Supply == nil {
+		s.wholeAt = now
+	}
 	s.judges = make([]plan.Judge, 0, len(s.Conditions))
 	for _, c := range s.Conditions {
 		s.judges = append(s.judges, c.Begin())

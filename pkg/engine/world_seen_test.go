@@ -52,7 +52,8 @@ func (w *world) Observe(ctx context.Context, contexts ...string) plan.State {
 	if !w.noHub && slices.Contains(contexts, "hub") {
 		w.seen.hub, w.seen.entries = w.observeHub(), maps.Clone(w.entries)
 		m := w.member(w.mpc)
-		m.Role, m.Declared, m.Effective, m.Evidence.Presents, m.Leftovers = plan.RoleMPC, "", "", presentedBy(w.mpc.pods), nil
+		m.Role, m.Context, m.Declared, m.Effective, m.Leftovers = plan.RoleMPC, "hub", "", "", nil
+		m.Evidence.Presents = presentedBy(w.mpc.pods)
 		w.seen.mpc = m
 	}
 	f := plan.State{At: w.now, Product: state.Name, UsesRoster: true}
