@@ -1,6 +1,9 @@
 package plan
 
-import "sync"
+import (
+	"maps"
+	"sync"
+)
 
 // cache is what was made of a result, by its type.
 type cache struct {
@@ -21,6 +24,20 @@ func (r Result) WithCache() Result {
 		r.cache = &cache{of: map[any]*cacheEntry{}}
 	}
 	return r
+}
+
+// WithCache is the snapshot with results that have one, the same where all have.
+func (s Snapshot) WithCache() Snapshot {
+	for _, result := range s.Reads {
+		if result.cache == nil {
+			s.Reads = maps.Clone(s.Reads)
+			for r, result := range s.Reads {
+				s.Reads[r] = result.WithCache()
+			}
+			return s
+		}
+	}
+	return s
 }
 
 // Cached is what do makes of a result: made once for each type T when the result is Kept, else each time. do rests on

@@ -94,9 +94,7 @@ func fromSecret(ns string, ref secretRef, secrets []secretObject) Source {
 		return s
 	}
 	s.Token = token
-	if z, is := o.tokens[ref.key]; is {
-		s.said = &z
-	}
+	s.said = o.tokens[ref.key]
 	return s
 }
 

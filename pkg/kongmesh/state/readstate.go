@@ -28,7 +28,7 @@ const LiveFor = 30 * time.Second
 //  4. add the zones that only the global lists, as unknown, or by the token that was provided;
 //  5. account for every other context.
 func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
-	snaps = parallel.Map(snaps, withCache)
+	snaps = parallel.Map(snaps, plan.Snapshot.WithCache)
 	f := plan.State{At: at, Product: Name, TellsSessions: true, Words: Words}
 	snaps = kube.Distinct(snaps, where.Hub, &f)
 	looked := parallel.Map(snaps, controlPlanesIn)
@@ -51,16 +51,6 @@ func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.S
 	sorting.Stable(f.Members, func(a, b *plan.Member) int { return strings.Compare(a.Name, b.Name) })
 	sorting.Stable(f.Others, func(a, b *plan.OtherContext) int { return strings.Compare(a.Context, b.Context) })
 	return f
-}
-
-// withCache is a snapshot with results of which everything is made once.
-func withCache(s plan.Snapshot) plan.Snapshot {
-	reads := make(map[plan.Read]plan.Result, len(s.Reads))
-	for r, result := range s.Reads {
-		reads[r] = result.WithCache()
-	}
-	s.Reads = reads
-	return s
 }
 
 // contextPlanes are a context and its control planes.

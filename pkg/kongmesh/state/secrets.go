@@ -55,7 +55,7 @@ type secretObject struct {
 	Immutable bool              `json:"immutable"`
 	Data      map[string][]byte `json:"data"`
 
-	tokens map[string]zonetoken.Zone // what the tokens in Data say of themselves, of those that are some
+	tokens map[string]*zonetoken.Zone // what the tokens in Data say of themselves, of those that are some
 }
 
 // secretList are the secrets of a namespace.
@@ -77,10 +77,10 @@ func SecretsIn(read map[plan.Read]plan.Result, ns string) ([]secretObject, strin
 			return secretList{odd: true} // the cause may quote one
 		}
 		for i := range items {
-			items[i].tokens = map[string]zonetoken.Zone{}
+			items[i].tokens = map[string]*zonetoken.Zone{}
 			for key, value := range items[i].Data {
 				if z, err := zonetoken.ReadZone(value); err == nil {
-					items[i].tokens[key] = z
+					items[i].tokens[key] = &z
 				}
 			}
 		}

@@ -1,6 +1,7 @@
 package zonetoken
 
 import (
+	"crypto/sha256"
 	"sync"
 	"time"
 )
@@ -21,15 +22,16 @@ type VerdictCache struct {
 
 // VerdictKey is all that an answer rests on besides keys, revocations and the time.
 type VerdictKey struct {
-	version     Version
-	token, zone string
+	version Version
+	token   [sha256.Size]byte // its hash
+	zone    string
 }
 
 // AskFor is Ask of a zone, without asking what was answered already.
 func (v *GlobalVerifier) AskFor(token []byte, zone string, now time.Time) Answer {
 	by := v.Verifier
 	by.Zone = zone
-	q := VerdictKey{by.Version, string(token), zone}
+	q := VerdictKey{by.Version, sha256.Sum256(token), zone}
 	v.Cache.mu.Lock()
 	have, known := v.Cache.Answers[q]
 	v.Cache.mu.Unlock()
