@@ -79,7 +79,7 @@ func (f State) HoldWhilePaused(w Wave, deployment string) Wave {
 // promising what its run would refuse.
 func withoutUnsafe(w Wave, f State) Wave {
 	kept := w
-	kept.Steps = nil
+	kept.Steps = make([]Step, 0, len(w.Steps))
 	for _, s := range w.Steps {
 		blockers := f.Blockers(s, f.At)
 		if len(blockers) == 0 {

@@ -63,10 +63,10 @@ func whySwitch(m plan.Member, goal plan.Goal) string {
 func presentWrite(m plan.Member, ref map[string]any) plan.Write {
 	before := m.DeclaredFields
 	container, names := state.ContainerAndNames(before)
-	var after []any
+	inline, after := state.InlineName(names), make([]any, 0, len(names))
 	for _, name := range names {
 		e := map[string]any{"name": name, "value": nil, "valueFrom": nil}
-		if name == state.InlineName(names) {
+		if name == inline {
 			e["valueFrom"] = ref
 		}
 		after = append(after, e)

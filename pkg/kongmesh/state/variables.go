@@ -9,7 +9,9 @@ import (
 
 // ContainerAndNames are the container of a patch by name, and the names of its variables.
 func ContainerAndNames(values map[string]any) (container string, names []string) {
-	for _, e := range VariablesOf(values) {
+	variables := VariablesOf(values)
+	names = make([]string, 0, len(variables))
+	for _, e := range variables {
 		names = append(names, NameOf(e))
 	}
 	spec, _ := values["spec"].(map[string]any)
@@ -52,9 +54,12 @@ func VariablesOf(values map[string]any) []map[string]any {
 	}
 	c, _ := containers[0].(map[string]any)
 	env, _ := c["env"].([]any)
-	var all []map[string]any
+	if len(env) == 0 || len(c) != 2 {
+		return nil
+	}
+	all := make([]map[string]any, 0, len(env))
 	for _, e := range env {
-		if m, ok := e.(map[string]any); ok && len(c) == 2 {
+		if m, ok := e.(map[string]any); ok {
 			all = append(all, m)
 		}
 	}
