@@ -11,26 +11,32 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
-// glancing notes how it is looked at: by looks and by glances, in turn.
+// glancing notes how it is looked at: by looks and by glances, and where the run rests between them.
 type glancing struct {
 	*steadyFleet
-	how []string
+	how  []string
+	seen int // how often it was looked or glanced at
+}
+
+func (g *glancing) Pause(ctx context.Context, d time.Duration) {
+	g.how = append(g.how, "rest")
+	g.steadyFleet.Pause(ctx, d)
 }
 
 func (g *glancing) Observe(ctx context.Context, contexts ...string) plan.State {
-	g.how = append(g.how, "look")
+	g.how, g.seen = append(g.how, "look"), g.seen+1
 	return g.steadyFleet.Observe(ctx, contexts...)
 }
 
 func (g *glancing) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
-	g.how = append(g.how, "glance")
+	g.how, g.seen = append(g.how, "glance"), g.seen+1
 	return g.steadyFleet.Observe(ctx, "tokyo")
 }
 
 // What a glance shows verifies nothing and gives nothing up: a look at all of the step does.
 func TestAGlanceDecidesNothing(t *testing.T) {
 	const no, yes, never, wrote = "no", "yes", "never", "wrote"
-	const glance, look = "glance", "look"
+	const glance, look, rest = "glance", "look", "rest"
 	for name, tc := range map[string]struct {
 		says   []string // what is seen, time after time
 		late   int      // after how many of these the step's time is over; 0 is never
@@ -38,16 +44,17 @@ func TestAGlanceDecidesNothing(t *testing.T) {
 		how    []string
 		failed string
 	}{
-		"met at once":                {[]string{yes, yes}, 0, 0, []string{glance, look}, ""},
-		"met, and at a look":         {[]string{no, yes, yes}, 0, 0, []string{glance, glance, look}, ""},
-		"met at a glance alone":      {[]string{yes, no, yes, yes}, 0, 0, []string{glance, look, glance, look}, ""},
-		"hopeless, and at a look":    {[]string{never, never}, 0, 0, []string{glance, look}, "not verified: never"},
-		"hopeless at a glance":       {[]string{no, never, yes}, 0, 0, []string{glance, glance, look}, ""},
-		"too late by a look":         {[]string{no, no}, 1, 0, []string{glance, look}, "not verified within"},
-		"met by the look that ends":  {[]string{no, yes}, 1, 0, []string{glance, look}, ""},
-		"told where nobody glances":  {[]string{no, no, yes}, 0, 2, []string{glance, glance, look}, ""},
-		"not told there for a while": {[]string{no, no, no, yes, yes}, 0, 1, []string{glance, look, glance, glance, look}, ""},
-		"after a write":              {[]string{wrote, no, yes, yes}, 0, 0, []string{look, glance, glance, look}, ""},
+		"met at once":               {[]string{yes, yes}, 0, 0, []string{glance, look}, ""},
+		"met, and at a look":        {[]string{no, yes, yes}, 0, 0, []string{glance, rest, glance, look}, ""},
+		"met at a glance alone":     {[]string{yes, no, yes, yes}, 0, 0, []string{glance, look, rest, glance, look}, ""},
+		"hopeless, and at a look":   {[]string{never, never}, 0, 0, []string{glance, look}, "not verified: never"},
+		"hopeless at a glance":      {[]string{no, never, yes}, 0, 0, []string{glance, rest, glance, look}, ""},
+		"too late by a look":        {[]string{no, no}, 1, 0, []string{glance, look}, "not verified within"},
+		"met by the look that ends": {[]string{no, yes}, 1, 0, []string{glance, look}, ""},
+		"told where nobody glances": {[]string{no, yes}, 0, 1, []string{glance, rest, look}, ""},
+		"not told there yet": {[]string{no, no, yes, yes}, 0, 1,
+			[]string{glance, rest, look, rest, glance, look}, ""},
+		"after a write": {[]string{wrote, yes, yes}, 0, 0, []string{look, rest, glance, look}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, s := tsbFleet("paris", "tokyo")
@@ -62,13 +69,13 @@ func TestAGlanceDecidesNothing(t *testing.T) {
 			}
 			r.Conditions = []plan.Condition{{Kind: "test", Member: "tokyo", Moves: func(plan.Read) bool { return true },
 				Met: func(_, _ plan.State) plan.Evaluation {
-					if len(g.how) == tc.late {
+					if g.seen == tc.late {
 						r.deadline = s.now.Add(-time.Second)
 					}
-					if len(g.how) == tc.minute {
+					if g.seen == tc.minute {
 						r.wholeAt = s.now.Add(-wholeEvery)
 					}
-					says := tc.says[len(g.how)-1]
+					says := tc.says[g.seen-1]
 					return plan.Evaluation{Met: says == yes, Hopeless: says == never, Evidence: says}
 				}}}
 			failed := map[string]string{}

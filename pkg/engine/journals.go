@@ -149,7 +149,7 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.State, began 
 		past.Ended, past.Result, past.Steps = e.Now().UTC(), plan.ResultVerified, idsOf(steps)
 		writes := false
 		for _, s := range steps {
-			writes = writes || len(s.Writes) > 0 || s.Supply != nil || s.Irreversible
+			writes = writes || s.Changes() || s.Irreversible
 			if why := failed[s.ID]; why != "" {
 				past.Failed = append(past.Failed, s.Member)
 				past.Result = s.Member + ": " + why

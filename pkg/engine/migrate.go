@@ -146,7 +146,7 @@ const cameAtMost = 20
 // writesSomething says whether a wave changes anything.
 func writesSomething(w plan.Wave) bool {
 	return slices.ContainsFunc(w.Steps, func(s plan.Step) bool {
-		return len(s.Writes) > 0 || s.Supply != nil || s.Irreversible
+		return s.Changes() || s.Irreversible
 	})
 }
 

@@ -152,9 +152,10 @@ func (e *Executor) markVerified(s plan.Step, now plan.State) {
 	}
 }
 
-// begin begins to verify the step. What it wrote is looked at first; what nothing was written of was just looked at.
+// begin begins to verify the step. Where it wrote something, all of it is looked at first: a glance would keep what was
+// there before. Where it wrote nothing, all of it was looked at before the wave began.
 func (s *running) begin(now time.Time) {
-	if len(s.Writes) == 0 && s.Supply == nil {
+	if !s.Changes() {
 		s.wholeAt = now
 	}
 	s.judges = make([]plan.Judge, 0, len(s.Conditions))
@@ -185,7 +186,7 @@ func (s *running) evaluate(before, now plan.State) (witnesses []string, unmet []
 
 func outcomeOf(s plan.Step, earlier Outcome, witnesses []string) Outcome {
 	o := Outcome{Member: s.Member, State: OK, Why: strings.Join(witnesses, "; ")}
-	if len(s.Writes) > 0 || s.Supply != nil || earlier.State == Changed {
+	if s.Changes() || earlier.State == Changed {
 		o.State = Changed
 	}
 	return o

@@ -77,7 +77,7 @@ func step(f plan.State, s plan.Step, began time.Time) Time {
 		return t
 	}
 	t.AtMost = s.Timeout
-	changes := (len(s.Writes) > 0 || s.Supply != nil) && !s.RecordOnly
+	changes := s.Changes() && !s.RecordOnly
 	for _, c := range s.Conditions {
 		w := c.Wait
 		if w == nil { // it takes no time where it is met already, and nothing is changed

@@ -15,7 +15,7 @@ func (p Plan) Changes() int {
 	n := 0
 	for _, w := range p.Waves {
 		for _, s := range w.Steps {
-			if len(s.Writes) > 0 || s.Supply != nil {
+			if s.Changes() {
 				n++
 			}
 		}

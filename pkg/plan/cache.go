@@ -26,7 +26,7 @@ func (r Result) WithCache() Result {
 	return r
 }
 
-// WithCache is the snapshot with results that have one, the same where all have.
+// WithCache is the snapshot with a cache in each result. Nothing is copied where each has one.
 func (s Snapshot) WithCache() Snapshot {
 	for _, result := range s.Reads {
 		if result.cache == nil {

@@ -45,7 +45,7 @@ func Save(f State, p Plan, by string) Saved {
 	}
 	for _, w := range p.Waves {
 		for _, step := range w.Steps {
-			if len(step.Writes) > 0 || step.Supply != nil {
+			if step.Changes() {
 				s.Steps = append(s.Steps, savedStep{ID: step.ID, Writes: step.Writes})
 			}
 		}
@@ -88,7 +88,7 @@ func (s *Saved) Allows(w Wave) error {
 		shown[step.ID] = step
 	}
 	for _, step := range w.Steps {
-		if len(step.Writes) == 0 && step.Supply == nil {
+		if !step.Changes() {
 			continue
 		}
 		was, ok := shown[step.ID]

@@ -176,6 +176,9 @@ func OfMember(name string, evaluate func(m Member, before, now State) Evaluation
 	}
 }
 
+// Changes says whether the step writes something, or gets a member what it lacks.
+func (s Step) Changes() bool { return len(s.Writes) > 0 || s.Supply != nil }
+
 // Prediction is the state after some waves, as far as their steps foretell it.
 type Prediction struct{ State }
 
