@@ -40,7 +40,7 @@ func TestAGlanceReadsWhatMovesAlone(t *testing.T) {
 		return true
 	}
 	all := requests(eu, func() { l.Observe(t.Context()) })
-	rollouts := []string{"edge", "edge", "pods", "pods", "replicasets", "replicasets"}
+	rollouts := []string{"edge", "edge", "pods", "pods"}
 	for _, step := range []struct {
 		name  string
 		fails bool

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -78,6 +79,23 @@ func Through(k Kubeconfig, server string, by *http.Client, agent string) *Client
 
 // Close lets its connections go.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Bursts does burst after burst, until next lists no more for what was read.
+func (c *Client) Bursts(ctx context.Context, next func(soFar map[plan.Read]plan.Result) []plan.Read,
+	trim func(plan.Read, []byte) []byte) (map[plan.Read]plan.Result, *Fault) {
+	soFar := map[plan.Read]plan.Result{}
+	for {
+		reads := next(soFar)
+		if len(reads) == 0 {
+			return soFar, nil
+		}
+		results, fault := c.Burst(ctx, reads, trim)
+		if fault != nil {
+			return nil, fault
+		}
+		maps.Copy(soFar, results)
+	}
+}
 
 // Burst does all reads at once, within the deadline of ctx, and returns their results; or the fault of one of them
 // that could not be done: a part of a burst tells nothing. trim, when not nil, takes out of a body what is not

@@ -243,7 +243,7 @@ func (w *mesh) podObject(r *rollout, p *meshPod) string {
 	if p.ready {
 		ready = "True"
 	}
-	return fmt.Sprintf(`{"metadata":{"name":%q,"uid":%q,%s"creationTimestamp":%q,"ownerReferences":[{"kind":"ReplicaSet","uid":"%s-set"}]},"spec":%s,"status":{"phase":%q,"conditions":[{"type":"Ready","status":%q}],"containerStatuses":[{"state":%s}]}}`,
+	return fmt.Sprintf(`{"metadata":{"name":%q,"uid":%q,%s"creationTimestamp":%q,"labels":{"pod-template-hash":%[5]q},"ownerReferences":[{"kind":"ReplicaSet","name":"kong-mesh-control-plane-%[5]s","uid":"%[5]s-set"}]},"spec":%s,"status":{"phase":%q,"conditions":[{"type":"Ready","status":%q}],"containerStatuses":[{"state":%s}]}}`,
 		p.name, p.uid, deleted, p.made.Format(time.RFC3339), r.uid, w.podSpec(p.env), phase, ready, state)
 }
 

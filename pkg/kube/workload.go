@@ -1,13 +1,11 @@
 package kube
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
 )
 
 // RestartedFor is the annotation of a Deployment's pods that says why we had them started again.
@@ -30,8 +28,9 @@ func PodsRead(ns string) plan.Read { return plan.Read{Version: "v1", Resource: "
 type Deployment struct {
 	Metadata Metadata `json:"metadata"`
 	Spec     struct {
-		Replicas *int64 `json:"replicas"`
-		Paused   bool   `json:"paused"`
+		Replicas *int64   `json:"replicas"`
+		Paused   bool     `json:"paused"`
+		Selector Selector `json:"selector"`
 		Template struct {
 			Metadata Metadata `json:"metadata"`
 			Spec     PodSpec  `json:"spec"`
@@ -71,9 +70,15 @@ func (rs ReplicaSet) OfAnother(names ...string) bool {
 
 // Pod is what we read of one.
 type Pod struct {
-	Metadata Identity  `json:"metadata"`
-	Spec     PodSpec   `json:"spec"`
-	Status   PodStatus `json:"status"`
+	Metadata PodMetadata `json:"metadata"`
+	Spec     PodSpec     `json:"spec"`
+	Status   PodStatus   `json:"status"`
+}
+
+// PodMetadata is which pod it is, whose, and what selects it.
+type PodMetadata struct {
+	Identity
+	Labels labels `json:"labels,omitempty"`
 }
 
 // PodStatus is what we read of how a pod is.
@@ -194,104 +199,30 @@ func (p Pod) StartedAt(container string) time.Time {
 }
 
 // Mounts lists the secrets that a pod mounts.
-func (p Pod) Mounts() []string {
-	var names []string
+func (p Pod) Mounts() (names []string) {
 	for _, v := range p.Spec.Volumes {
-		if v.Secret != nil {
-			names = append(names, v.Secret.SecretName)
-		}
-		if v.Projected != nil {
-			for _, s := range v.Projected.Sources {
-				if s.Secret != nil {
-					names = append(names, s.Secret.Name)
-				}
+		names = append(names, v.Secrets()...)
+	}
+	return names
+}
+
+// Secrets lists the secrets that a volume holds.
+func (v Volume) Secrets() (names []string) {
+	if v.Secret != nil {
+		names = append(names, v.Secret.SecretName)
+	}
+	if v.Projected != nil {
+		for _, s := range v.Projected.Sources {
+			if s.Secret != nil {
+				names = append(names, s.Secret.Name)
 			}
 		}
 	}
 	return names
 }
 
-// Controlled is a Deployment with what its namespace has of ReplicaSets and pods, as they were read.
-type Controlled struct {
-	Namespace, Name               string
-	Deployment, ReplicaSets, Pods plan.Result
-	Of                            *Decoded // instead of Deployment, of one that was read in a list
-}
-
-// Workload reads a Deployment and all its pods, found by ownership (labels of a product's pods need not be
-// documented), and every other pod of the namespace that holds is true of, whoever owns it: its ReplicaSet may be
-// gone while it still ends. each completes what a pod says of itself. Both may be nil.
-func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool) plan.Workload {
-	var w plan.Workload
-	d := c.Of
-	if d == nil {
-		if why := Unreadable(c.Deployment); why != "" {
-			w.Err = fmt.Sprintf("Deployment %s/%s could not be read: %s", c.Namespace, c.Name, why)
-			return w
-		}
-		if c.Deployment.Missing {
-			return w
-		}
-		one := plan.Cached(c.Deployment, func(r plan.Result) (d Decoded) {
-			d.Err = Decode(r.Body,
-				&d.Deployment)
-			return d
-		})
-		d = &one
-	}
-	if d.Err != nil {
-		w.Err = fmt.Sprintf("Deployment %s/%s is not as its kind says: %v", c.Namespace, c.Name, d.Err)
-		return w
-	}
-	w.Found, w.Replicas, w.RestartedFor = true, 1, d.Spec.Template.Metadata.Annotations[RestartedFor]
-	w.Paused = d.Spec.Paused
-	if d.Spec.Replicas != nil {
-		w.Replicas = *d.Spec.Replicas
-	}
-	sets := map[string]bool{}
-	replicas, why := ListOf[ReplicaSet](c.ReplicaSets)
-	if why != "" {
-		w.Err = fmt.Sprintf("ReplicaSets in %s could not be read: %s", c.Namespace, why)
-	}
-	for _, rs := range replicas {
-		for _, o := range rs.Metadata.Owners {
-			if o.UID == d.Metadata.UID {
-				sets[rs.Metadata.UID] = true
-			}
-		}
-	}
-	var running listed[Pod]
-	if why := Unreadable(c.Pods); why != "" {
-		w.Err = fmt.Sprintf("Pods in %s could not be read: %s", c.Namespace, why)
-	} else if running = decode[Pod](c.Pods); running.err != nil {
-		w.Err = fmt.Sprintf("Pods in %s are not as their kind says: %v", c.Namespace, running.err)
-	}
-	ready, ending := int64(0), false
-	for _, p := range running.items {
-		owned := slices.ContainsFunc(p.Metadata.OwnerReferences, func(o Owner) bool {
-			return o.Kind == "ReplicaSet" &&
-				sets[o.UID]
-		})
-		if (!owned && (holds == nil || !holds(p))) || p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" {
-			continue
-		}
-		proc := p.process()
-		if each != nil {
-			each(p, &proc)
-		}
-		if proc.Ready {
-			ready++
-		}
-		ending = ending || proc.Ending
-		w.Processes = append(w.Processes, proc)
-	}
-	sorting.Stable(w.Processes, func(a, b *plan.Process) int { return strings.Compare(a.Name, b.Name) })
-	w.Settled = w.Err == "" && d.Status.ObservedGeneration >= d.Metadata.Generation &&
-		d.Status.UpdatedReplicas == w.Replicas &&
-		d.Status.Replicas == w.Replicas && d.Status.AvailableReplicas == w.Replicas &&
-		int64(len(w.Processes)) == w.Replicas && ready == w.Replicas && !ending
-	return w
-}
+// ended says whether nothing of a pod runs any more, nor will.
+func (p Pod) ended() bool { return p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" }
 
 // process is what a pod says of itself.
 func (p Pod) process() plan.Process {

@@ -221,7 +221,7 @@ func TestRequestsOfACheck(t *testing.T) {
 	if r := xcpauth(t, kubeconfig, "check"); r.code != 5 {
 		t.Fatalf("exit code %d\n%s\n%s", r.code, r.out, r.err)
 	}
-	for name, want := range map[*apifake.Server]int{hub: 21, eu: 18} {
+	for name, want := range map[*apifake.Server]int{hub: 20, eu: 17} {
 		reads := slices.DeleteFunc(name.Requests(), func(r string) bool {
 			return !strings.HasPrefix(r, "GET ") ||
 				strings.HasSuffix(r, "/portforward")

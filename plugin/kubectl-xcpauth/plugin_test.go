@@ -272,9 +272,9 @@ func TestRequestsPerMember(t *testing.T) {
 				reads++
 			}
 		}
-		// 4 to find the planes; Deployment, ReplicaSets, Pods, 4 secrets, the journal and the fence (2); where there is a
+		// 4 to find the planes; Deployment, Pods, 4 secrets, the journal and the fence (2); where there is a
 		// service account, the 2 other tokens that are made from it; one pod's metrics, over WebSocket or then SPDY
-		want := map[string]int{"eu": 14, "us": 16}[name]
+		want := map[string]int{"eu": 13, "us": 15}[name]
 		if reads != want || forwards > 2 {
 			t.Errorf("%s had %d reads and %d port-forwards, want %d and at most 2: %v", name, reads, forwards, want,
 				s.Requests())
@@ -283,8 +283,8 @@ func TestRequestsPerMember(t *testing.T) {
 			t.Errorf("%s had %d connections, want one for all reads and one for each try to forward a port", name, n)
 		}
 	}
-	if n := len(hub.Requests()); n != 19 {
-		t.Errorf("the hub had %d requests, want 19: %v", n, hub.Requests())
+	if n := len(hub.Requests()); n != 18 {
+		t.Errorf("the hub had %d requests, want 18: %v", n, hub.Requests())
 	}
 }
 

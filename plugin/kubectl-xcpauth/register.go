@@ -53,7 +53,7 @@ func (o *registerOptions) run(ctx context.Context, names []string) error {
 		return err
 	}
 	how := enrol.Registration{Server: o.server, ServerName: o.serverName, Agent: "kubectl-xcpauth/" + version,
-		Reads: state.LiveReads, Presents: state.Live}
+		Reads: state.AllLiveReads, Presents: state.Live}
 	if o.isDryRun() {
 		t, err := enrol.Enroller{Live: live}.TryRegister(ctx, names, how)
 		return o.try(ctx, t, err, "edge register "+words(names))

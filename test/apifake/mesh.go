@@ -20,10 +20,12 @@ func controlPlane(cluster, version string, env []any) []Object {
 	return []Object{
 		KubeSystem(cluster),
 		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta(meshName, Object{"generation": 1}),
-			"spec":   Object{"replicas": 1, "template": Object{"spec": spec}},
+			"spec": Object{"replicas": 1, "selector": Object{"matchLabels": Object{"app": meshName}},
+				"template": Object{"spec": spec}},
 			"status": Object{"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}},
 		{"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta(meshName+"-1", owner("Deployment", meshName))},
-		{"apiVersion": "v1", "kind": "Pod", "metadata": meta(meshName+"-1-a", owner("ReplicaSet", meshName+"-1")),
+		{"apiVersion": "v1", "kind": "Pod", "metadata": labelled(meta(meshName+"-1-a", owner("ReplicaSet", meshName+"-1")),
+			Object{"app": meshName, "pod-template-hash": "1"}),
 			"spec":   spec,
 			"status": Object{"phase": "Running", "conditions": []any{Object{"type": "Ready", "status": "True"}}}},
 	}

@@ -24,13 +24,20 @@ func Edge(cluster string) []Object {
 		{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp", "metadata": meta("edge-xcp", nil),
 			"spec": Object{"centralAuthMode": "MUTUAL_TLS"}},
 		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta("edge", Object{"generation": 1}),
-			"spec":   Object{"replicas": 1},
+			"spec":   Object{"replicas": 1, "selector": Object{"matchLabels": Object{"app": "edge"}}},
 			"status": Object{"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}},
 		{"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta("edge-1", owner("Deployment", "edge"))},
-		{"apiVersion": "v1", "kind": "Pod", "metadata": meta("edge-1-a", owner("ReplicaSet", "edge-1")),
+		{"apiVersion": "v1", "kind": "Pod", "metadata": labelled(meta("edge-1-a", owner("ReplicaSet", "edge-1")),
+			Object{"app": "edge", "pod-template-hash": "1"}),
 			"spec":   Object{"volumes": []any{Object{"name": "cert", "secret": Object{"secretName": "xcp-edge-cert"}}}},
 			"status": Object{"phase": "Running", "conditions": []any{Object{"type": "Ready", "status": "True"}}}},
 	}
+}
+
+// labelled is the metadata of an object, with labels.
+func labelled(meta, labels Object) Object {
+	meta["labels"] = labels
+	return meta
 }
 
 // Hub is the objects of a management plane that accepts mutual TLS alone, with an inventory of the given clusters.

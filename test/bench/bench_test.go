@@ -161,9 +161,9 @@ func meter(ctx context.Context, args []string) error {
 		Peak: cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10, Code: cmd.ProcessState.ExitCode()})
 }
 
-// readsPerEdge is what status asks of an edge: 4 to find the planes; Deployment, ReplicaSets, Pods, 4 secrets, the
-// journal, and the fence (2).
-const readsPerEdge = 14
+// readsPerEdge is what status asks of an edge: 4 to find the planes; Deployment, Pods, 4 secrets, the journal, and the
+// fence (2).
+const readsPerEdge = 13
 
 // A thousand clusters in one run, one of them behind a credential plugin that never returns: that one is late, by its
 // own deadline, and nobody else.
@@ -235,7 +235,7 @@ func TestStatusOfAThousandMembers(t *testing.T) {
 }
 
 // BenchmarkFleet measures what a command costs at fleets of ten to five thousand members, beside what one would write
-// in a shell, and beside a bare HTTP client that does the same reads. The shell ways do a fourteenth of it: one read
+// in a shell, and beside a bare HTTP client that does the same reads. The shell ways do a thirteenth of it: one read
 // of each cluster, by kubectl get --raw, which asks for nothing else.
 func BenchmarkFleet(b *testing.B) {
 	bin, err := testbed.Binaries(b.Context(), io.Discard)
@@ -373,9 +373,9 @@ func readBare(ctx context.Context, input io.Reader) error {
 	secret := func(name string) plan.Read { return state.SecretRead(ns, name) }
 	bursts := [][]plan.Read{
 		{kube.KubeSystem, state.ManagementPlanesRead, state.ControlPlanesRead, state.EdgeXcpsRead},
-		{kube.DeploymentRead(ns, "edge"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns), secret(state.SecretToken),
-			secret(state.SecretCA), secret(state.SecretEdgeCert), secret(state.SecretServiceAccount), roster.JournalRead(""),
-			state.FencePolicyRead, state.FenceBindingRead},
+		{kube.DeploymentRead(ns, "edge"), kube.PodsRead(ns), secret(state.SecretToken), secret(state.SecretCA),
+			secret(state.SecretEdgeCert), secret(state.SecretServiceAccount), roster.JournalRead(""), state.FencePolicyRead,
+			state.FenceBindingRead},
 	}
 	client := f.client()
 	get := func(server string, read plan.Read) error {

@@ -64,9 +64,9 @@ func released(objects []apifake.Object, ns string) []apifake.Object {
 	return objects
 }
 
-// readsPerZone is what is asked of a zone: 2 to find its control plane, 3 those of the other product; ReplicaSets,
-// Pods, secrets, and the configuration file.
-const readsPerZone = 9
+// readsPerZone is what is asked of a zone: 2 to find its control plane, 3 those of the other product; Pods,
+// secrets, and the configuration file.
+const readsPerZone = 8
 
 func TestStatusAndTokensOfAThousandZones(t *testing.T) {
 	const zones = 1000

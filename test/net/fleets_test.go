@@ -106,8 +106,9 @@ func tsbFleet(m maker) fleet {
 
 // workload is a Deployment with its pod.
 func (m maker) workload(ns, name string, volumes ...any) []object {
+	labels := object{"app": name, "pod-template-hash": "1"}
 	meta := func(name string, more object) object {
-		all := object{"name": name, "namespace": ns, "uid": "uid-" + name}
+		all := object{"name": name, "namespace": ns, "uid": "uid-" + name, "labels": labels}
 		for k, v := range more {
 			all[k] = v
 		}
@@ -121,7 +122,7 @@ func (m maker) workload(ns, name string, volumes ...any) []object {
 			"apiVersion": "apps/v1",
 			"kind":       "Deployment",
 			"metadata":   meta(name, object{"generation": 1}),
-			"spec":       object{"replicas": 1},
+			"spec":       object{"replicas": 1, "selector": object{"matchLabels": object{"app": name}}},
 			"status":     object{"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1},
 		},
 		{"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta(name+"-1", owner("Deployment", name))},

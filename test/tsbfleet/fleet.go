@@ -111,8 +111,10 @@ func Put(m map[string]apifake.Object, o apifake.Object) {
 }
 
 func DeploymentOf(ns, name, image string) []apifake.Object {
+	of := name
 	meta := func(name string, owner apifake.Object) apifake.Object {
-		m := apifake.Object{"name": name, "namespace": ns, "uid": "uid-" + ns + name, "generation": 1}
+		m := apifake.Object{"name": name, "namespace": ns, "uid": "uid-" + ns + name, "generation": 1,
+			"labels": apifake.Object{"app": of, "pod-template-hash": "1"}}
 		if owner != nil {
 			m["ownerReferences"] = []any{owner}
 		}
@@ -120,7 +122,7 @@ func DeploymentOf(ns, name, image string) []apifake.Object {
 	}
 	return []apifake.Object{
 		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta(name, nil),
-			"spec": apifake.Object{"replicas": 1,
+			"spec": apifake.Object{"replicas": 1, "selector": apifake.Object{"matchLabels": apifake.Object{"app": name}},
 				"template": apifake.Object{"spec": apifake.Object{"containers": []any{apifake.Object{"image": image}}}}},
 			"status": apifake.Object{"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}},
 		{"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta(name+"-1",

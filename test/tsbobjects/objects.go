@@ -173,3 +173,13 @@ func Leaks(t *testing.T, text string) {
 		}
 	}
 }
+
+// WithoutHash is the objects with pods that do not tell whose they are: the ReplicaSets have to.
+func WithoutHash(objects []apifake.Object) []apifake.Object {
+	for _, o := range objects {
+		if o["kind"] == "Pod" {
+			delete(o["metadata"].(apifake.Object), "labels")
+		}
+	}
+	return objects
+}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
@@ -154,7 +155,8 @@ func withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
 // one reads one member:
 //
 //  1. With the kubeconfig that its Secret holds, rebuilt.
-//  2. In one burst; and once more when its token was refused and its Secret holds another by now.
+//  2. In one burst, or two where a pod does not tell whose it is; and once more when its token was refused and its
+//     Secret holds another by now.
 //  3. What was found must be of the ControlPlane that was registered.
 func (r *Reader) one(ctx context.Context, m api.EdgeCluster, found secrets) verdict.Reading {
 	began := r.clock.Now()
@@ -178,11 +180,12 @@ func (r *Reader) one(ctx context.Context, m api.EdgeCluster, found secrets) verd
 		return unknown(badKubeconfig, fmt.Sprintf("in Secret %s/%s, %v; make it again with: kubectl xcpauth edge register %s",
 			r.namespace, m.Name, err, m.Name))
 	}
-	results, fault := client.Burst(ctx, state.LiveReads(*cp), state.Trim)
+	reads := func(soFar map[plan.Read]plan.Result) []plan.Read { return state.LiveReads(*cp, soFar) }
+	results, fault := client.Bursts(ctx, reads, state.Trim)
 	if fault != nil && fault.Kind == edgereader.Unauthorized {
 		if newer, ok := r.newer(ctx, m.Name, secret); ok {
 			if client, err = r.connect(m.Name, newer.kubeconfig); err == nil {
-				results, fault = client.Burst(ctx, state.LiveReads(*cp), state.Trim)
+				results, fault = client.Bursts(ctx, reads, state.Trim)
 			}
 		}
 	}

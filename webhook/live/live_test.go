@@ -47,8 +47,8 @@ func TestADecisionIsOneBurstOnAConnectionThatIsKept(t *testing.T) {
 	for range 5 {
 		d.admits("on JWT")
 	}
-	if reads, connections := e.reads.Load(), e.connections.Load(); reads != 25 || connections != 1 {
-		t.Errorf("%d reads on %d connections, want 5 for each of 5 decisions on 1", reads, connections)
+	if reads, connections := e.reads.Load(), e.connections.Load(); reads != 20 || connections != 1 {
+		t.Errorf("%d reads on %d connections, want 4 for each of 5 decisions on 1", reads, connections)
 	}
 	h.store(e) // the same again, with another resourceVersion
 	d.admits("with the same kubeconfig")

@@ -55,6 +55,10 @@ func (r rights) look(soFar map[plan.Read]plan.Result) {
 			r.add(read.Group, read.Resource, read.Namespace, read.Name, "get")
 		default:
 			r.add(read.Group, read.Resource, read.Namespace, "", "list")
+			if read.Resource == "pods" { // one may come that does not tell whose it is
+				sets := kube.ReplicaSetsRead(read.Namespace)
+				r.add(sets.Group, sets.Resource, sets.Namespace, "", "list")
+			}
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // Reads lists what to read next of a context, in bursts: who the cluster is, and its control planes; then what is
 // beside each, and with a global its zones, what it says of their sessions, and the journal; and where a global keeps
-// its state to itself, what its API answers.
+// its state to itself, what its API answers; the ReplicaSets, where a pod does not tell by itself whose it is.
 func Reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
 	if _, begun := soFar[ControlPlanesRead]; !begun {
 		return []plan.Read{kube.KubeSystem, ControlPlanesRead}
@@ -29,7 +29,10 @@ func Reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
 	planes, _ := kube.Deployments(soFar[ControlPlanesRead])
 	for i, d := range planes {
 		ns := d.Metadata.Namespace
-		add(readReplicaSets(ns), readPods(ns), readSecrets(ns))
+		add(readPods(ns), readSecrets(ns))
+		if controlled(soFar, &planes[i]).NeedsReplicaSets() {
+			add(readReplicaSets(ns))
+		}
 		if at := ConfigFileOf(d.Metadata, d.Spec.Template.Spec); at.Unknown == "" {
 			add(at.Read)
 		}

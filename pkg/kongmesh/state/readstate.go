@@ -300,10 +300,7 @@ func podSpecs(read map[plan.Read]plan.Result, cp ControlPlane) []kube.PodSpec {
 
 // workloadOf reads a control plane with its pods.
 func workloadOf(read map[plan.Read]plan.Result, cp ControlPlane, each func(kube.Pod, *plan.Process)) plan.Workload {
-	ns := cp.Object.Metadata.Namespace
-	c := kube.Controlled{Namespace: ns, Name: cp.Object.Metadata.Name, Of: cp.Object,
-		ReplicaSets: read[readReplicaSets(ns)], Pods: read[readPods(ns)]}
-	return c.Workload(each, func(p kube.Pod) bool { // one that nobody owns any more
+	return controlled(read, cp.Object).Workload(each, func(p kube.Pod) bool { // one that nobody owns any more
 		if p.Spec.Container(ContainerName) == nil || cp.Mode == "" {
 			return false
 		}
@@ -311,6 +308,13 @@ func workloadOf(read map[plan.Read]plan.Result, cp ControlPlane, each func(kube.
 			"multizone.zone.name").text == cp.Zone &&
 			!slices.ContainsFunc(p.Metadata.OwnerReferences, func(o kube.Owner) bool { return o.Kind == "ReplicaSet" })
 	})
+}
+
+// controlled is the Deployment of a control plane, as far as it was read.
+func controlled(read map[plan.Read]plan.Result, d *kube.Decoded) kube.Controlled {
+	ns := d.Metadata.Namespace
+	return kube.Controlled{Namespace: ns, Name: d.Metadata.Name, Of: d, ReplicaSets: read[readReplicaSets(ns)],
+		Pods: read[readPods(ns)]}
 }
 
 // Environment nests the variables of a container as a patch by name has them.

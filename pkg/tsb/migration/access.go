@@ -27,6 +27,10 @@ func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permissio
 			add("get", r.Group, r.Resource, r.Namespace, r.Name)
 		default:
 			add("list", r.Group, r.Resource, r.Namespace, "")
+			if r == kube.PodsRead(r.Namespace) { // one may come that does not tell whose it is
+				sets := kube.ReplicaSetsRead(r.Namespace)
+				add("list", sets.Group, sets.Resource, sets.Namespace, "")
+			}
 		}
 	}
 	hubs, edges := kube.Items(soFar[state.ManagementPlanesRead]), kube.Items(soFar[state.ControlPlanesRead])

@@ -46,7 +46,7 @@ func TestFactsAccountForEveryContext(t *testing.T) {
 }
 
 func TestUnreadableIsUnknownAndNeverAbsent(t *testing.T) {
-	whole := tsbfleet.Snapshot("eu", apifake.Edge("eu")...)
+	whole := tsbfleet.Snapshot("eu", tsbobjects.WithoutHash(apifake.Edge("eu"))...)
 	hub := tsbfleet.Snapshot("hub", apifake.Hub("eu")...)
 	for name, r := range map[string]plan.Read{"pods": kube.PodsRead("istio-system"),
 		"replica sets": kube.ReplicaSetsRead("istio-system"), "deployment": kube.DeploymentRead("istio-system", "edge"),

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -17,7 +18,7 @@ import (
 //  2. It and EdgeXcp must each say exactly one mode.
 //  3. Every pod must present exactly one credential.
 func Live(read map[plan.Read]plan.Result, cp api.ControlPlaneReference) ([]guard.Cred, string) {
-	reads := LiveReads(cp)
+	reads := AllLiveReads(cp)
 	name := fmt.Sprintf("ControlPlane %s/%s", cp.Namespace, cp.Name)
 	r := read[reads[0]]
 	object := kube.One(r)
@@ -52,7 +53,7 @@ func Live(read map[plan.Read]plan.Result, cp api.ControlPlaneReference) ([]guard
 			return nil, fmt.Sprintf("its API server knows no %s", r.Resource)
 		}
 	}
-	presents, why := presented(Workload(read, cp.Namespace, "edge", edgePresents, SecretToken, SecretEdgeCert), declared,
+	presents, why := presented(Workload(read, cp.Namespace, "edge", edgePresents, edgeCredentials...), declared,
 		told)
 	switch {
 	case presents == nil:
@@ -64,13 +65,27 @@ func Live(read map[plan.Read]plan.Result, cp api.ControlPlaneReference) ([]guard
 	return presents, why
 }
 
-// LiveReads lists, in one burst, what tells what the edge of a ControlPlane may present. All of it lies in the
-// ControlPlane's namespace.
-func LiveReads(cp api.ControlPlaneReference) []plan.Read {
+// LiveReads lists what to read next of an edge to tell what it may present: all in one burst, and the ReplicaSets in
+// another where a pod does not tell by itself whose it is. All of it lies in the ControlPlane's namespace.
+func LiveReads(cp api.ControlPlaneReference, soFar map[plan.Read]plan.Result) []plan.Read {
+	if len(soFar) == 0 {
+		return firstLiveReads(cp)
+	}
+	return slices.DeleteFunc(replicaSets(soFar, cp.Namespace, "edge"), func(r plan.Read) bool {
+		_, done := soFar[r]
+		return done
+	})
+}
+
+// AllLiveReads lists all that LiveReads may.
+func AllLiveReads(cp api.ControlPlaneReference) []plan.Read {
+	return slices.Insert(firstLiveReads(cp), 3, kube.ReplicaSetsRead(cp.Namespace))
+}
+
+func firstLiveReads(cp api.ControlPlaneReference) []plan.Read {
 	object, xcps := ControlPlanesRead, EdgeXcpsRead
 	object.Namespace, object.Name, xcps.Namespace = cp.Namespace, cp.Name, cp.Namespace
-	return []plan.Read{object, xcps, kube.DeploymentRead(cp.Namespace, "edge"), kube.ReplicaSetsRead(cp.Namespace),
-		kube.PodsRead(cp.Namespace)}
+	return []plan.Read{object, xcps, kube.DeploymentRead(cp.Namespace, "edge"), kube.PodsRead(cp.Namespace)}
 }
 
 // effective is the mode that every EdgeXcp of a namespace was told; "" when they say none, or not the same.

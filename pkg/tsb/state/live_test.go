@@ -16,10 +16,10 @@ import (
 
 var registered = api.ControlPlaneReference{Namespace: "istio-system", Name: "controlplane", UID: "uid-eu-controlplane"}
 
-// burst is what LiveReads finds of the objects.
+// burst is what AllLiveReads finds of the objects.
 func burst(objects []apifake.Object) map[plan.Read]plan.Result {
 	reads := map[plan.Read]plan.Result{}
-	for _, r := range LiveReads(registered) {
+	for _, r := range AllLiveReads(registered) {
 		code, body := apifake.Get(objects, observe.Path(r))
 		reads[r] = plan.Result{Body: Trim(r, body), Missing: code == 404}
 	}
@@ -91,10 +91,10 @@ func TestLiveIsWhateverMayBePresented(t *testing.T) {
 }
 
 func TestLiveIsUnknownWhateverCouldNotBeRead(t *testing.T) {
-	for _, r := range LiveReads(registered) {
+	for _, r := range AllLiveReads(registered) {
 		for name, broken := range map[string]plan.Result{"an error": observe.Result(nil, errors.New("cut")), "not read": {},
 			"garbage": {Body: []byte("<html>")}, "a list of nonsense": {Body: []byte(`{"items":"x"}`)}} {
-			reads := burst(tsbobjects.OnJWT("eu"))
+			reads := burst(tsbobjects.WithoutHash(tsbobjects.OnJWT("eu")))
 			reads[r] = broken
 			if presents, why := Live(reads, registered); presents != nil || why == "" {
 				t.Errorf("%s of %s: presents %q (%s)", name, r.Resource, presents, why)

@@ -151,7 +151,7 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 	if sni := OverlaySNI(xcp); sni != "" {
 		m.ServerName = hostName(sni)
 	}
-	m.Workload = Workload(s.Reads, ns, "edge", edgePresents, SecretToken, SecretEdgeCert)
+	m.Workload = Workload(s.Reads, ns, "edge", edgePresents, edgeCredentials...)
 	presents, why := presented(m.Workload, declared, m.Effective)
 	m.Evidence = guard.Member{Name: m.Name, Presents: presents, Until: s.At.Add(LiveFor), Why: why}
 	m.Credential = Credential(s.Reads, ns, m.ClusterName, at)
@@ -299,7 +299,7 @@ const (
 // addMPC adds a hub's own client, which uses the modes of the same ManagementPlane.
 func addMPC(name string, s *plan.Snapshot, mp kube.Object, f *plan.State) {
 	ns := mp.Metadata.Namespace
-	w := Workload(s.Reads, ns, "mpc", mpcPresents, SecretMPCCerts)
+	w := Workload(s.Reads, ns, "mpc", mpcPresents, mpcCredentials...)
 	if !w.Found && w.Err == "" {
 		return
 	}

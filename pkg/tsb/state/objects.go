@@ -10,13 +10,18 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
+// The secrets that tell what a pod presents, by that it mounts them.
+var (
+	edgeCredentials = []string{SecretToken, SecretEdgeCert}
+	mpcCredentials  = []string{SecretMPCCerts}
+	credentials     = slices.Concat(edgeCredentials, mpcCredentials)
+)
+
 // Workload reads a Deployment of the product with its pods, and every other pod of the namespace that mounts one of
 // the role's credentials. presents tells from the mounted secrets which credential a pod was started with.
 func Workload(read map[plan.Read]plan.Result, ns, name string, presents func(mounts []string) guard.Cred,
-	credentials ...string) plan.Workload {
-	c := kube.Controlled{Namespace: ns, Name: name, Deployment: read[kube.DeploymentRead(ns, name)],
-		ReplicaSets: read[kube.ReplicaSetsRead(ns)], Pods: read[kube.PodsRead(ns)]}
-	return c.Workload(func(p kube.Pod, proc *plan.Process) {
+	mounted ...string) plan.Workload {
+	return controlled(read, ns, name).Workload(func(p kube.Pod, proc *plan.Process) {
 		if presents != nil {
 			proc.Presents = presents(p.Mounts())
 		}
@@ -29,8 +34,22 @@ func Workload(read map[plan.Read]plan.Result, ns, name string, presents func(mou
 			}
 		}
 	}, func(p kube.Pod) bool {
-		return slices.ContainsFunc(p.Mounts(), func(secret string) bool { return slices.Contains(credentials, secret) })
+		return slices.ContainsFunc(p.Mounts(), func(secret string) bool { return slices.Contains(mounted, secret) })
 	})
+}
+
+// replicaSets is the read of a namespace's ReplicaSets, where one of these Deployments needs it.
+func replicaSets(read map[plan.Read]plan.Result, ns string, deployments ...string) []plan.Read {
+	if slices.ContainsFunc(deployments, func(name string) bool { return controlled(read, ns, name).NeedsReplicaSets() }) {
+		return []plan.Read{kube.ReplicaSetsRead(ns)}
+	}
+	return nil
+}
+
+// controlled is a Deployment of the product, as far as it was read.
+func controlled(read map[plan.Read]plan.Result, ns, name string) kube.Controlled {
+	return kube.Controlled{Namespace: ns, Name: name, Deployment: read[kube.DeploymentRead(ns, name)],
+		ReplicaSets: read[kube.ReplicaSetsRead(ns)], Pods: read[kube.PodsRead(ns)]}
 }
 
 // edgePresents tells an edge pod's credential by what it mounts (the volumes are documented for JWT; that an mTLS edge

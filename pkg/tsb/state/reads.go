@@ -12,7 +12,8 @@ import (
 //
 //  1. who the cluster is, and its planes, whose names and namespaces vary and are discovered;
 //  2. what is beside each plane in its namespace, in a hub the roster's kind, and in an edge the journal;
-//  3. in a hub, the roster and the journal, and what a Certificate for an edge's certificate left there;
+//  3. in a hub, the roster and the journal, and what a Certificate for an edge's certificate left there; beside either
+//     plane the ReplicaSets, where a pod does not tell by itself whose it is;
 //  4. in an edge, whether another token is made from the service account that is there; and with metrics, the pages of
 //     Central's pods and of the edge's, and the certificates that Central's pods serve.
 func Reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
@@ -55,8 +56,9 @@ func Reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 // besideHub is what to read in the namespace of a management plane, and where the hub keeps its state.
 func besideHub(soFar map[plan.Read]plan.Result, ns string) []plan.Read {
 	reads := append([]plan.Read{kube.DeploymentRead(ns, "central"), kube.DeploymentRead(ns, "mpc"),
-		kube.ReplicaSetsRead(ns), kube.PodsRead(ns), SecretRead(ns, SecretCentralCert), SecretRead(ns, SecretMPCCerts),
+		kube.PodsRead(ns), SecretRead(ns, SecretCentralCert), SecretRead(ns, SecretMPCCerts),
 		SecretRead(ns, TrialSecret), Certificates(ns), centralXcps(ns), XcpClusters(ns)}, roster.Reads(soFar)...)
+	reads = append(reads, replicaSets(soFar, ns, "central", "mpc")...)
 	for _, name := range edgeCertificates(soFar, ns) {
 		reads = append(reads, SecretRead(ns, name))
 	}
@@ -68,9 +70,10 @@ func besideHub(soFar map[plan.Read]plan.Result, ns string) []plan.Read {
 
 // besideEdge is what to read in the namespace of a control plane, and what a run left in its cluster.
 func besideEdge(soFar map[plan.Read]plan.Result, ns string) []plan.Read {
-	reads := []plan.Read{kube.DeploymentRead(ns, "edge"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns),
-		SecretRead(ns, SecretToken), SecretRead(ns, SecretCA), SecretRead(ns, SecretEdgeCert),
-		SecretRead(ns, SecretServiceAccount), roster.JournalRead(""), FencePolicyRead, FenceBindingRead}
+	reads := []plan.Read{kube.DeploymentRead(ns, "edge"), kube.PodsRead(ns), SecretRead(ns, SecretToken),
+		SecretRead(ns, SecretCA), SecretRead(ns, SecretEdgeCert), SecretRead(ns, SecretServiceAccount),
+		roster.JournalRead(""), FencePolicyRead, FenceBindingRead}
+	reads = append(reads, replicaSets(soFar, ns, "edge")...)
 	if selfSigned(soFar, ns) {
 		reads = append(reads, SecretRead(ns, SecretMPCA))
 	}

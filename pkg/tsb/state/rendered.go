@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 )
 
 // MetricsPort is where Central's pods serve their metrics in plain HTTP (the vendor's firewall page), under /metrics.
@@ -52,9 +53,8 @@ func ReadCentralXcp(centralXcp map[string]any) map[guard.Cred]guard.Tri {
 	return said
 }
 
-// CentralPod says whether a pod is one of Deployment central, by what the Deployment controller writes: its
-// ReplicaSet is named after the Deployment and the pod's label pod-template-hash. The labels of the product's own are
-// not documented.
+// CentralPod says whether a pod is one of Deployment central, by its ReplicaSet's name. The labels of the product's own
+// are not documented.
 func CentralPod(pod map[string]any) bool { return podOf(pod, "central") }
 
 // MPCPod says the same of Deployment mpc, the hub's own client.
@@ -65,9 +65,11 @@ func podOf(pod map[string]any, deployment string) bool {
 	labels, _ := meta["labels"].(map[string]any)
 	hash, _ := labels["pod-template-hash"].(string)
 	owners, _ := meta["ownerReferences"].([]any)
-	return hash != "" && slices.ContainsFunc(owners, func(o any) bool {
+	return slices.ContainsFunc(owners, func(o any) bool {
 		owner, _ := o.(map[string]any)
-		return owner["kind"] == "ReplicaSet" && owner["name"] == deployment+"-"+hash
+		kind, _ := owner["kind"].(string)
+		name, _ := owner["name"].(string)
+		return kube.MadeFor(kube.Owner{Kind: kind, Name: name}, hash) == deployment
 	})
 }
 

@@ -31,19 +31,20 @@ func Trim(r plan.Read, body []byte) []byte {
 	return body
 }
 
-// pod is what is read of one: which secrets it mounts, and how it is.
+// pod is what is read of one: whose it is, which secrets it mounts, and how it is.
 type pod struct {
-	Metadata kube.Identity `json:"metadata"`
+	Metadata kube.PodMetadata `json:"metadata"`
 	Spec     struct {
 		Volumes []kube.Volume `json:"volumes,omitempty"`
 	} `json:"spec"`
 	Status kube.PodStatus `json:"status"`
 }
 
-// spare takes out of a pod the volumes that hold no secrets, and the conditions other than Ready.
+// spare takes out of a pod the volumes that hold no credential of the product, and the conditions other than Ready.
 func spare(p *pod) bool {
-	p.Spec.Volumes = slices.DeleteFunc(p.Spec.Volumes,
-		func(v kube.Volume) bool { return v.Secret == nil && v.Projected == nil })
+	p.Spec.Volumes = slices.DeleteFunc(p.Spec.Volumes, func(v kube.Volume) bool {
+		return !slices.ContainsFunc(v.Secrets(), func(secret string) bool { return slices.Contains(credentials, secret) })
+	})
 	p.Status.Conditions = slices.DeleteFunc(p.Status.Conditions,
 		func(c kube.PodCondition) bool { return c.Type != "Ready" })
 	return true
@@ -59,8 +60,9 @@ type edgeXcp struct {
 type deployment struct {
 	Metadata kube.Identity `json:"metadata"`
 	Spec     struct {
-		Replicas *int64 `json:"replicas"`
-		Paused   bool   `json:"paused"`
+		Replicas *int64        `json:"replicas"`
+		Paused   bool          `json:"paused"`
+		Selector kube.Selector `json:"selector"`
 		Template struct {
 			Metadata struct {
 				Annotations map[string]string `json:"annotations"`
