@@ -168,6 +168,13 @@ func (f *Fleet) KeepConnections() {
 	f.keep = true
 }
 
+// KeepsConnections says whether KeepConnections was called.
+func (f *Fleet) KeepsConnections() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.keep
+}
+
 // Release says that a context is finished with for now. Its connection is closed and its client dropped, unless
 // connections are kept: those of a thousand clusters take more memory than all that is read over them. The next use
 // makes others; the credential stays.

@@ -42,6 +42,8 @@ type Observer struct {
 	Now func() time.Time
 	// Done, when set, is called as each context is finished, from several goroutines.
 	Done func(plan.Snapshot)
+
+	pages pages
 }
 
 // All looks at each of the contexts, side by side, and returns one snapshot for each, in the order given. A context
@@ -266,7 +268,7 @@ func (o *Observer) get(ctx context.Context, c *kubeconfig.Cluster, r plan.Read, 
 	case r.Served:
 		from = served
 	case r.Port != 0:
-		from = scrape
+		from = o.scrape
 	default:
 		req := c.REST.Get().AbsPath(Path(r)).SetHeader("Accept", r.Accept()).MaxRetries(2)
 		if r.Labels != "" {

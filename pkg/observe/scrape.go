@@ -6,39 +6,46 @@ import (
 	"crypto/tls"
 	"encoding/pem"
 	"fmt"
-	"io"
-	"net/http"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// maxPage bounds a metrics page; a busy Central's is some hundred kilobytes.
-const maxPage = 16 << 20
+// scrape gets /metrics of a pod's port. While connections are kept, so is the port-forward, and the pod is asked again
+// through it: making one takes four round trips, and asking one.
+func (o *Observer) scrape(ctx context.Context, c *kubeconfig.Cluster, r plan.Read) ([]byte, error) {
+	keep := o.Fleet.KeepsConnections()
+	key := pageKey{c, r}
+	if p := o.pages.take(key); p != nil {
+		half, cancel := halfOf(ctx)
+		body, err := p.get(half, keep)
+		cancel()
+		if err == nil {
+			o.pages.keep(key, p)
+			return body, nil
+		} // it may have ended since it was last used, which says nothing of the pod as it is now
+	}
+	conn, err := dial(ctx, c, r)
+	if err != nil {
+		return nil, fmt.Errorf("forwarding port %d of pod %s/%s: %w", r.Port, r.Namespace, r.Name, err)
+	}
+	p := &page{conn: conn, from: bufio.NewReader(conn)}
+	body, err := p.get(ctx, keep)
+	if err != nil {
+		return nil, fmt.Errorf("asking pod %s/%s for its metrics: %w", r.Namespace, r.Name, err)
+	}
+	o.pages.keep(key, p)
+	return body, nil
+}
 
-// scrape gets /metrics of a pod's port.
-func scrape(ctx context.Context, c *kubeconfig.Cluster, r plan.Read) ([]byte, error) {
-	conn, err := Forward(ctx, c, r.Namespace, r.Name, r.Port)
-	if err != nil {
-		return nil, err
+// halfOf is half of the time that is left: for what can be done in another way in the other half.
+func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
 	}
-	defer conn.Close()
-	failed := func(err error) error {
-		return fmt.Errorf("asking pod %s/%s for its metrics: %w", r.Namespace, r.Name, err)
-	}
-	const question = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: text/plain\r\nConnection: close\r\n\r\n"
-	if _, err := io.WriteString(conn, question); err != nil {
-		return nil, failed(err)
-	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		return nil, failed(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("asking pod %s/%s for its metrics: %s", r.Namespace, r.Name, resp.Status)
-	}
-	return io.ReadAll(io.LimitReader(resp.Body, maxPage))
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
 // served makes a TLS handshake with a pod's port and returns the certificates that it presents, as PEM. They are

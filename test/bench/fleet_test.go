@@ -136,11 +136,7 @@ var products = map[string]func(names []string) (hub []apifake.Object, edge func(
 }
 
 // page is what the pods answer when they are asked for their metrics: the series of an edge that is connected.
-const page = `HTTP/1.1 200 OK
-Content-Type: text/plain; version=0.0.4
-Connection: close
-
-# TYPE xcp_edge_stream_connect_count counter
+const page = `# TYPE xcp_edge_stream_connect_count counter
 xcp_edge_stream_connect_count{statusLabel="ok"} 1
 xcp_edge_stream_connect_count{statusLabel="close"} 0
 # TYPE xcp_edge_last_push_to_central_timestamp_ms gauge
@@ -166,6 +162,11 @@ func serve(product string, edges int) error {
 		}
 		json.NewEncoder(w).Encode(all)
 	}
+	pod := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(delay)
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		io.WriteString(w, page)
+	})
 	cert, ca := apifake.Certificate()
 	listen := func(i int, objects []apifake.Object) (string, error) {
 		handler := apifake.Handler(objects...)
@@ -187,10 +188,7 @@ func serve(product string, edges int) error {
 				case strings.HasSuffix(r.URL.Path, "/portforward"):
 					counts[i].forwards.Add(1)
 					time.Sleep(delay)
-					apifake.Forward(w, r, func(to io.Writer) error {
-						_, err := io.WriteString(to, page)
-						return err
-					})
+					apifake.ForwardHTTP(w, r, pod)
 					return
 				default:
 					counts[i].reads.Add(1)
