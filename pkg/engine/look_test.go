@@ -21,12 +21,14 @@ type counting struct {
 	spent                 time.Duration // that the model is behind
 }
 
-// How long looking takes: so long in any case, and so much more for each member. It is what a second look of
-// `status --watch` takes where each answer is 40 ms away, over the connections of the first.
+// How long looking takes over connections that are kept, where each answer is 40 ms away: three round trips for all
+// members that are looked at side by side, and so much more for each member on two processors. It is what BenchmarkLook
+// of test/bench measures.
 const (
-	roundTrips  = 6 * 40 * time.Millisecond
-	lookTakes   = 4 * time.Millisecond
-	glanceTakes = 2 * time.Millisecond
+	sideBySide  = 64
+	roundTrips  = 3 * 40 * time.Millisecond
+	lookTakes   = 600 * time.Microsecond
+	glanceTakes = 400 * time.Microsecond
 )
 
 func (c *counting) Now() time.Time { return c.world.now.Add(c.spent) }
@@ -48,7 +50,8 @@ func (c *counting) pass(ctx context.Context, d time.Duration) {
 
 func (c *counting) count(ctx context.Context, looks, glances int) {
 	c.looks, c.glances = c.looks+looks, c.glances+glances
-	c.pass(ctx, roundTrips+time.Duration(looks)*lookTakes+time.Duration(glances)*glanceTakes)
+	batches := (looks + glances + sideBySide - 1) / sideBySide
+	c.pass(ctx, time.Duration(batches)*roundTrips+time.Duration(looks)*lookTakes+time.Duration(glances)*glanceTakes)
 }
 
 func (c *counting) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {

@@ -19,6 +19,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
@@ -58,6 +59,27 @@ func TestADecisionIsOneBurstOnAConnectionThatIsKept(t *testing.T) {
 	if connections := e.connections.Load(); connections != 2 {
 		t.Errorf("%d connections, want a new one for a new kubeconfig alone", connections)
 	}
+}
+
+// The ReplicaSets of an edge are read beside the rest where a pod does not tell whose it is, and decide.
+func TestAPodThatDoesNotTellWhoseItIsHasTheReplicaSetsRead(t *testing.T) {
+	h, e := startHub(t), startEdge(t, "eu")
+	e.mode(true)
+	h.register(e)
+	d := h.decider(decisionTime)
+	e.change(func() { e.objects = tsbobjects.WithoutHash(e.objects) })
+	d.admits("on JWT")
+	if reads := e.reads.Load(); reads != 5 {
+		t.Errorf("%d reads, want 5", reads)
+	}
+	e.answering(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/replicasets") {
+			return false
+		}
+		apifake.Status(w, http.StatusForbidden, "Forbidden", "no right")
+		return true
+	})
+	d.denies("ReplicaSets that may not be read", "replicasets")
 }
 
 func TestAHungEdgeIsNamedAndKeepsNobodyElse(t *testing.T) {
